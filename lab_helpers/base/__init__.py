@@ -1,0 +1,1 @@
+"""What every room stands on: errors, units, commands, waiting, the session and its sweeping, the preflight."""
