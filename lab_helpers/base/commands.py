@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from lab_helpers.base.errors import LabError
 
 TAIL_LINES = 12
 """Lines of output that an error repeats."""
+
+POLL_S = 0.05
+"""How often a silent command is asked whether it has ended, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,8 @@ def run(
             stdout, stderr = process.communicate(stdin, timeout_s)
     except subprocess.TimeoutExpired as error:
         _kill_group(process)
-        out, err = process.communicate()
+        out, err = (error.output, "") if on_line else process.communicate()
+        process.wait()
         completed = Completed(tuple(argv), -signal.SIGKILL, out or "", err or "", time.monotonic() - began)
         raise CommandTimeoutError(
             f"`{transcript.shell_line(argv)}` did not end within {timeout_s:g} s",
@@ -167,9 +172,9 @@ def _stream(
         if process.stdin:
             process.stdin.write(stdin or "")
             process.stdin.close()
-        for line in process.stdout:
-            collected.append(line)
-            on_line(line.rstrip("\n"))
+        for line in _lines(process, process.stdout.fileno()):
+            collected.append(line + "\n")
+            on_line(line)
         process.wait()
     finally:
         if timer:
@@ -177,6 +182,30 @@ def _stream(
     if timed_out.is_set():
         raise subprocess.TimeoutExpired(process.args, timeout_s or 0.0, "".join(collected))
     return "".join(collected)
+
+
+def _lines(process: subprocess.Popen[str], pipe: int) -> Iterator[str]:
+    """Yield what the command prints, line by line, until it has ended.
+
+    Not until the pipe has: a child left in the background (``sleep 600 &``) inherits it and may hold it for long.
+    """
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            ended = process.poll() is not None  # asked before the look, so that nothing it wrote is missed
+            if not selector.select(0 if ended else POLL_S):
+                if ended:
+                    break
+                continue
+            data = os.read(pipe, 65536)
+            if not data:
+                break
+            *whole, rest = (rest + data).split(b"\n")
+            for line in whole:
+                yield line.decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

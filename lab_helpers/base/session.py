@@ -24,11 +24,14 @@ from lab_helpers.base.errors import LabError
 from lab_helpers.base.files import remove_tree, write_atomically
 
 ID_LENGTH = 6
-_ID = re.compile(r"^[a-z0-9]{6}$")
+_ID = re.compile(r"[a-z0-9]{6}")
 _NOTEBOOK = re.compile(r"(\d\d)_[^/]*\.ipynb$")
 _ALPHABET = string.ascii_lowercase + string.digits
 _START_TOLERANCE_S = 0.05
 """Two readings of a process's start time agree within this; a reused pid is further off."""
+
+_SWEEPING = "LAB_SWEEPING"
+"""Set in a sweep's own process: importing this library there must not start another one."""
 
 # The watchdog waits on the inherited pidfd (a pid could be reused), then becomes the sweep. It runs isolated (-I -S):
 # it must start fast and import nothing of ours.
@@ -162,7 +165,7 @@ def current() -> Session:
 
 def _begin() -> Session:
     wanted = os.environ.get("LAB_SESSION", "")
-    if wanted and not _ID.match(wanted):
+    if wanted and not _ID.fullmatch(wanted):
         raise SessionError(
             f"LAB_SESSION is {wanted!r}",
             reference="bad-session-id",
@@ -205,11 +208,12 @@ def sweep_command(session: str) -> list[str]:
     return [sys.executable, "-m", "lab_helpers.sweep", session]
 
 
-def _unlabelled(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """Return an environment without the label: what sweeps must not be swept."""
+def _sweep_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """Return a sweep's environment: without the label, since what sweeps must not be swept."""
     environment = {**os.environ, **(extra or {})}
     for key in (settings.LABEL_VARIABLE, "LAB_SESSION"):
         environment.pop(key, None)
+    environment[_SWEEPING] = "1"
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(settings.PROJECT), environment.get("PYTHONPATH")]))
     return environment
 
@@ -220,7 +224,7 @@ def _watch(session: Session) -> None:
     try:
         _spawn(
             [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(pidfd), *sweep_command(session.id)],
-            _unlabelled(),
+            _sweep_environment(),
             pass_fds=(pidfd,),
         )
     finally:
@@ -276,11 +280,11 @@ def sweep_dead() -> list[str]:
     The watchdog does this within seconds; this is for the watchdogs that were killed as well. Costs one listing of a
     folder in memory if there is nothing to do. Does nothing without root.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or os.environ.get(_SWEEPING):
         return []
     dead = [found for found in owners() if not found.alive]
     for found in dead:
-        _spawn(sweep_command(found.session), _unlabelled(found.environment))
+        _spawn(sweep_command(found.session), _sweep_environment(found.environment))
     return [found.session for found in dead]
 
 
@@ -291,7 +295,7 @@ def _find_directories(session: str | None) -> list[sweeping.Item]:
             continue
         for path in sorted(parent.iterdir()):
             mine = _current is not None and path.name == _current.id
-            if session in (None, path.name) and _ID.match(path.name) and not mine:
+            if session in (None, path.name) and _ID.fullmatch(path.name) and not mine:
                 items.append(sweeping.Item("directory", str(path), path.name))
     return items
 
