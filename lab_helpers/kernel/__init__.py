@@ -1,0 +1,1 @@
+"""The kernel's own interfaces: cgroups, namespaces, mounts, overlay, processes, network interfaces. No Docker here."""
