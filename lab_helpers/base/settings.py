@@ -9,6 +9,8 @@
 | LAB_TIME_SCALE | factor on the waits that AWS is known for                      | 0.1            |
 | LAB_BIND       | address that JupyterLab listens on; only inside the Vagrant VM | 127.0.0.1      |
 
+The Vagrantfile reads LAB_VM_MEMORY (MiB), LAB_VM_CPUS, LAB_VM_PORT (on the host's loopback) and LAB_VM_BOX.
+
 Values are read when asked for, so that a test or a cell can change them.
 """
 
