@@ -7,6 +7,7 @@ of sessions whose process is dead, in the background, if there are any.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from lab_helpers.base import session as _session
@@ -51,4 +52,5 @@ def load_ipython_extension(ipython: Any) -> None:  # noqa: ANN401 - IPython has 
     importlib.import_module("lab_helpers.checks.magics").load_ipython_extension(ipython)
 
 
-_session.sweep_dead()
+if "lab_helpers.cli" not in sys.orig_argv:  # `./lab sweep --dry-run` must only look
+    _session.sweep_dead()

@@ -289,15 +289,20 @@ def sweep_dead() -> list[str]:
 
 
 def _find_directories(session: str | None) -> list[sweeping.Item]:
-    items = []
-    for parent in (sessions_directory(), settings.scratch()):
-        if not parent.is_dir():
-            continue
-        for path in sorted(parent.iterdir()):
-            mine = _current is not None and path.name == _current.id
-            if session in (None, path.name) and _ID.fullmatch(path.name) and not mine:
-                items.append(sweeping.Item("directory", str(path), path.name))
-    return items
+    parents = [parent for parent in (sessions_directory(), settings.scratch()) if parent.is_dir()]
+    return [
+        sweeping.Item("directory", str(path), path.name)
+        for parent in parents
+        for path in sorted(parent.iterdir())
+        if session in (None, path.name) and _ID.fullmatch(path.name) and not _in_use(path.name)
+    ]
+
+
+def _in_use(session: str) -> bool:
+    if _current is not None and session == _current.id:
+        return True
+    found = owner(session)
+    return found is not None and found.alive and found.pid != os.getpid()
 
 
 def _remove_directory(item: sweeping.Item) -> None:
@@ -305,4 +310,4 @@ def _remove_directory(item: sweeping.Item) -> None:
 
 
 DIRECTORIES = sweeping.Kind("directory", 90, _find_directories, _remove_directory)
-"""The folders of sessions; a process leaves its own alone, which goes with the process."""
+"""The folders of sessions. Those of a living process stay, even in a forced sweep: they hold its record."""

@@ -1,0 +1,1 @@
+"""The ``lab`` command: one file a subcommand, each loaded when it is called."""
