@@ -40,6 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chaos-seed", type=int, default=None, help="seed of the chaos tests; printed, so that a run can be repeated"
     )
+    group.addoption("--labs", type=Path, default=settings.PROJECT / "labs", help="the notebooks to run [labs/]")
+    group.addoption("--passes", type=int, default=2, help="how often in a row each notebook is run [2]")
     group.addoption("--chaos-runs", type=int, default=5, help="how many kernels the chaos tests kill [5]")
 
 

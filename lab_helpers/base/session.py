@@ -145,6 +145,14 @@ def notebook_number(path: str | None = None) -> str:
     return match[1] if match else ""
 
 
+def new_id() -> str:
+    """Draw a session id. It has a digit, so that somebody's own ``lab-router`` never looks like one of ours."""
+    drawn = ""
+    while not any(character.isdigit() for character in drawn):
+        drawn = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+    return drawn
+
+
 _current: Session | None = None
 
 
@@ -172,7 +180,7 @@ def _begin() -> Session:
             why="a session id has six characters from a-z and 0-9: it becomes part of names",
             next_step="unset LAB_SESSION, or take an id that `./lab sweep --dry-run` lists",
         )
-    session = Session(wanted or "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH)), notebook_number())
+    session = Session(wanted or new_id(), notebook_number())
     existing = owner(session.id)
     if existing is None or not existing.alive:
         _own(session)

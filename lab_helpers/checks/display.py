@@ -84,8 +84,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         for row in rows
     )
     return (
-        f'<table style="border-collapse:collapse;margin:6px 0;width:100%"><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        '<table style="border-collapse:collapse;table-layout:auto;margin:6px 0;width:100%">'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import string
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from lab_helpers.base import session as sessions
 from lab_helpers.base import settings, sweeping, waiting
 from lab_helpers.base.errors import LabError
 from lab_helpers.base.files import write_atomically
@@ -110,7 +109,7 @@ def run_notebook(path: Path, *, solve: bool, timeout_s: float = CELL_TIMEOUT_S) 
     Returns:
         The run, and whether nothing is left of its session.
     """
-    session = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
+    session = sessions.new_id()
     environment = {
         **places.environment(),
         "JPY_SESSION_NAME": str(path),

@@ -132,7 +132,7 @@ def oci_weight(shares: int) -> int:
     >>> oci_weight(1024), oci_weight(2), oci_weight(262144)
     (100, 1, 10000)
 
-    Source: opencontainers/cgroups, ConvertCPUSharesToCgroupV2Value; Kubernetes issue 131216.
+    Source: opencontainers/cgroups, ConvertCPUSharesToCgroupV2Value.
     """
     if shares == 0:
         return 0

@@ -49,7 +49,7 @@ class Cpuset(Controller):
 
         Raises:
             ControllerNotEnabledError: v2: the parent's cgroup.subtree_control lacks ``cpuset``.
-            KernelFileError: EINVAL or EACCES: no such CPU, or (v1) the parent does not have it.
+            KernelFileError: ERANGE, EINVAL or EACCES: no such CPU, or (v1) the parent does not have it.
 
         Equivalent: echo 0-1 > cpuset.cpus
         Source: kernel cgroup-v2 guide, "Cpuset Interface Files" (Linux 5.0+).

@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from lab_helpers.checks import lab01, lab01_cpu, lab01_disk, lab01_groups, lab01_memory, lab01_patient
+from lab_helpers.checks import (
+    lab01,
+    lab01_cpu,
+    lab01_delegation,
+    lab01_disk,
+    lab01_groups,
+    lab01_memory,
+    lab01_patient,
+    lab01_pin,
+)
 from lab_helpers.checks.outcome import NotStarted, NotYet
 from lab_helpers.checks.verify import faults_of_declaration, faults_of_prediction
 from lab_helpers.kernel.cgroups import IoMax
@@ -123,16 +132,16 @@ def test_quota_right_and_untouched() -> None:
     [("0-1", False, True, "not on which CPU"), ("1", False, False, "counted from 0")],
 )
 def test_pin(allowed: str, asked: bool, quota: bool, slip: str) -> None:
-    found = not_yet(lambda: lab01_cpu.judge_pin(allowed, "0-1", asked=asked, quota=quota))
+    found = not_yet(lambda: lab01_pin.judge_pin(allowed, "0-1", asked=asked, quota=quota))
     assert slip in (found.likely_slip or "")
 
 
 def test_pin_right_and_untouched() -> None:
-    assert lab01_cpu.judge_pin("0", "0-1", asked=True, quota=False)
+    assert lab01_pin.judge_pin("0", "0-1", asked=True, quota=False)
     with pytest.raises(NotStarted):
-        lab01_cpu.judge_pin("0-1", "0-1", asked=False, quota=False)
+        lab01_pin.judge_pin("0-1", "0-1", asked=False, quota=False)
     with pytest.raises(NotStarted):  # one CPU only, and nobody asked for it
-        lab01_cpu.judge_pin("0", "0", asked=False, quota=False)
+        lab01_pin.judge_pin("0", "0", asked=False, quota=False)
 
 
 @pytest.mark.parametrize(
@@ -180,20 +189,20 @@ def test_freezer_right_and_untouched() -> None:
         lab01_groups.judge_freezer(("S",), "THAWED")
 
 
-RIGHT = lab01_groups.Ownership(folder=NOBODY, procs=NOBODY, limit=0, limit_writable=False)
+RIGHT = lab01_delegation.Ownership(folder=NOBODY, procs=NOBODY, limit=0, limit_writable=False)
 
 
 def test_delegation() -> None:
-    assert lab01_groups.judge_delegation(RIGHT, NOBODY)
-    assert lab01_groups.judge_kept(RIGHT, NOBODY, 128 * MIB)
+    assert lab01_delegation.judge_delegation(RIGHT, NOBODY)
+    assert lab01_delegation.judge_kept(RIGHT, NOBODY, 128 * MIB)
 
 
 @pytest.mark.parametrize(
     ("owners", "slip"),
     [(replace(RIGHT, procs=0), "cannot move a process"), (replace(RIGHT, folder=0), "cannot make a group")],
 )
-def test_half_delegated(owners: lab01_groups.Ownership, slip: str) -> None:
-    assert slip in (not_yet(lambda: lab01_groups.judge_delegation(owners, NOBODY)).likely_slip or "")
+def test_half_delegated(owners: lab01_delegation.Ownership, slip: str) -> None:
+    assert slip in (not_yet(lambda: lab01_delegation.judge_delegation(owners, NOBODY)).likely_slip or "")
 
 
 @pytest.mark.parametrize(
@@ -205,16 +214,16 @@ def test_half_delegated(owners: lab01_groups.Ownership, slip: str) -> None:
         (RIGHT, 128, "another number"),
     ],
 )
-def test_limit_given_away(owners: lab01_groups.Ownership, limit: int | None, slip: str) -> None:
-    assert slip in (not_yet(lambda: lab01_groups.judge_kept(owners, NOBODY, limit)).likely_slip or "")
+def test_limit_given_away(owners: lab01_delegation.Ownership, limit: int | None, slip: str) -> None:
+    assert slip in (not_yet(lambda: lab01_delegation.judge_kept(owners, NOBODY, limit)).likely_slip or "")
 
 
 def test_nothing_delegated() -> None:
-    owners = lab01_groups.Ownership(folder=0, procs=0, limit=0, limit_writable=False)
+    owners = lab01_delegation.Ownership(folder=0, procs=0, limit=0, limit_writable=False)
     with pytest.raises(NotStarted):
-        lab01_groups.judge_delegation(owners, NOBODY)
+        lab01_delegation.judge_delegation(owners, NOBODY)
     with pytest.raises(NotStarted):
-        lab01_groups.judge_kept(owners, NOBODY, None)
+        lab01_delegation.judge_kept(owners, NOBODY, None)
 
 
 AS_MADE = (128 * MIB, lab01_patient.PIDS_LIMIT)
