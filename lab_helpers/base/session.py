@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -243,10 +244,18 @@ _spawned: list[subprocess.Popen[bytes]] = []
 """Kept, so that Python does not complain of children that are meant to outlive it."""
 
 
+def _sweep_log() -> BinaryIO:
+    """Open the log of sweeps; a full disk must not keep a sweep from running."""
+    try:
+        settings.log().mkdir(parents=True, exist_ok=True)
+        return (settings.log() / "sweep.log").open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
+
+
 def _spawn(argv: list[str], environment: dict[str, str], pass_fds: tuple[int, ...] = ()) -> None:
     # Not through commands.start: the watchdog is no act on the machine that a transcript should show.
-    settings.log().mkdir(parents=True, exist_ok=True)
-    with (settings.log() / "sweep.log").open("ab") as log:
+    with _sweep_log() as log:
         _spawned.append(
             subprocess.Popen(
                 argv,

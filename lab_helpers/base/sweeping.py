@@ -127,5 +127,12 @@ def sweep(kinds: Iterable[Kind], session: str | None = None, *, dry_run: bool = 
 def _survivors(
     kinds: list[Kind], session: str | None, skipped: dict[str, str], failures: dict[Item, str]
 ) -> dict[Item, str]:
-    left = [item for kind in kinds if kind.name not in skipped for item in kind.find(session)]
+    left: list[Item] = []
+    for kind in kinds:
+        if kind.name in skipped:
+            continue
+        try:
+            left += kind.find(session)
+        except (LabError, OSError) as error:  # an engine that dies while it is swept
+            skipped[kind.name] = str(error)
     return {item: failures.get(item, "it came back, or removing it had no effect") for item in left}

@@ -35,7 +35,7 @@ def require_root(what: str) -> None:
             f"{what} needs root",
             reference="root-required",
             why="making cgroups, namespaces and mounts is root's, and kernels inherit JupyterLab's user",
-            next_step="sudo ./lab up",
+            next_step=f"sudo {what}",
         )
 
 

@@ -98,3 +98,17 @@ def test_a_kind_that_cannot_be_looked_at_is_reported_and_the_others_go_on() -> N
     assert world.things["cgroup"] == []
     assert not report.clean
     assert "could not look for container: no-engine" in str(report)
+
+
+def test_a_kind_that_cannot_be_looked_at_any_more_is_said_and_not_raised() -> None:
+    looks = iter([[Item("container", "web", "ab12cd")]])
+
+    def find(_session: str | None) -> list[Item]:
+        found = next(looks, None)
+        if found is None:
+            raise OSError("the engine is gone")
+        return found
+
+    report = sweep([Kind("container", 20, find, lambda item: None)], "ab12cd")
+    assert report.skipped == {"container": "the engine is gone"}
+    assert not report.clean

@@ -1,0 +1,177 @@
+"""Runs every notebook of labs/ under nbval, solved, twice in a row; the first pass compares outputs strictly.
+
+``pytest tests/labs`` is all there is to type: the notebooks are collected beside test_notebooks.py. nbval is hardened:
+a dead kernel fails its cell within about a second (nbval alone waits the whole cell timeout).
+
+Tags: ``cgroup-v2-output`` (executed everywhere, compared on cgroup v2 only), ``nbval-ignore-output`` (never compared),
+``nbval-skip`` (with a tag ``skip-REASON``; counted, and a failure in CI).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import pytest
+from nbval.kernel import RunningKernel
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from lab_helpers.base import session as sessions
+from lab_helpers.base.waiting import wait_until
+from lab_helpers.kernel import cgroups
+
+SANITIZE = Path(__file__).with_name("sanitize.cfg")
+CELL_TIMEOUT_S = float(os.environ.get("LAB_TEST_CELL_TIMEOUT") or 240)
+"""A microVM without hardware support is up to 20 times slower than a laptop."""
+
+OUTPUT_TIMEOUT_S = CELL_TIMEOUT_S / 8
+"""For a cell's outputs after its reply; nbval's own 5 s are too short for a busy machine."""
+
+SWEPT_WITHIN_S = 10.0 * (CELL_TIMEOUT_S / 240)
+PASSES = ("first", "second")
+V2_ONLY = "cgroup-v2-output"
+
+_await_reply = RunningKernel.await_reply
+
+
+def await_reply(self: RunningKernel, msg_id: str, timeout: float | None = None) -> None:
+    # nbval allows a new kernel 10 s for its first answer; an emulated machine needs more.
+    end = time.monotonic() + max(timeout, CELL_TIMEOUT_S) if timeout else float("inf")
+    while True:
+        try:
+            return _await_reply(self, msg_id, timeout=min(1, max(0.01, end - time.monotonic())))
+        except Empty:
+            if not self.is_alive():
+                raise RuntimeError("kernel died in this cell") from None
+            if time.monotonic() >= end:
+                raise
+
+
+RunningKernel.await_reply = await_reply
+
+
+def notebooks(config: pytest.Config) -> list[Path]:
+    """Return the notebooks to run: all, or those that --notebook names."""
+    wanted = tuple(config.getoption("--notebook"))
+    folder: Path = config.getoption("--labs")
+    return [path for path in sorted(folder.glob("*.ipynb")) if not wanted or path.name.startswith(wanted)]
+
+
+class LabCell(IPyNbCell):
+    """A cell; it knows why it is skipped, and what of it may be compared on this machine."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.output_timeout = OUTPUT_TIMEOUT_S
+
+    def runtest(self) -> None:
+        tags = self.cell.metadata.get("tags", [])
+        if self.options["skip"]:
+            reasons = [tag.removeprefix("skip-") for tag in tags if tag.startswith("skip-")]
+            if not reasons:
+                self.raise_cell_error("nbval-skip without a tag skip-REASON: a silent gap")
+            pytest.skip(", ".join(reasons))
+        if V2_ONLY in tags and cgroups.version() == 1:
+            self.options["check"] = False
+        before = time.monotonic()
+        try:
+            super().runtest()
+        finally:
+            self.user_properties.append(("seconds", round(time.monotonic() - before, 3)))
+        if self.options["check_exception"]:
+            planned = [output.ename for output in self.cell.outputs if output.output_type == "error"]
+            seen = [output["ename"] for output in self.test_outputs if output["output_type"] == "error"]
+            if not seen or (planned and seen != planned):
+                self.raise_cell_error(
+                    f"the planned error {planned or ''} did not occur; what occurred: {seen or 'none'}"
+                )
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+        shown = super().repr_failure(excinfo)
+        printed = [output.get("text", "") for output in self.test_outputs or []]
+        return f"{shown}\nWhat the cell printed:\n{''.join(map(str, printed))[-3000:]}"
+
+
+class LabNotebook(IPyNbFile):
+    """One pass through one notebook, in a session of its own that must be gone afterwards."""
+
+    session_id = ""
+
+    def __init__(self, *, occasion: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.occasion = occasion
+        # The second pass asks whether it runs again, not whether it prints the same.
+        self.compare_outputs = occasion == PASSES[0]
+
+    def get_sanitize_files(self) -> list[str]:
+        return [str(SANITIZE)]
+
+    def collect(self) -> Iterator[LabCell]:
+        for cell in super().collect():
+            # The cell's id names the test: nbval's own numbers move when a cell is added.
+            name = cell.cell.get("id", cell.name)
+            yield LabCell.from_parent(self, name=name, cell_num=cell.cell_num, cell=cell.cell, options=cell.options)
+
+    def setup(self) -> None:
+        self.session_id = sessions.new_id()
+        os.environ |= {"LAB_SOLVE": "1", "LAB_SESSION": self.session_id, "JPY_SESSION_NAME": str(self.path)}
+        try:
+            super().setup()
+        finally:
+            for name in ("LAB_SOLVE", "LAB_SESSION", "JPY_SESSION_NAME"):
+                os.environ.pop(name)
+
+    def teardown(self) -> None:
+        # As a closed tab does it: SIGKILL, no exit handlers. What is left is the watchdog's to remove.
+        super().teardown()
+        find = self.session._fixturemanager.getfixturedefs("leftovers", self)[0].func
+        labelled = find()
+        wait_until(
+            lambda: not labelled(self.session_id) and sessions.owner(self.session_id) is None,
+            what=f"nothing of session {self.session_id} to be left after {self.path.name}",
+            timeout_s=SWEPT_WITHIN_S,
+            state=lambda: sorted(labelled(self.session_id)),
+        )
+
+
+class EveryNotebook(pytest.Collector):
+    """All notebooks, each twice in a row."""
+
+    def collect(self) -> Iterator[LabNotebook]:
+        # `--nbval-current-env`: the kernel of this very virtual environment, whatever kernels the machine has.
+        option = self.config.option
+        option.nbval_current_env = True
+        option.nbval_cell_timeout = CELL_TIMEOUT_S
+        option.nbval_kernel_startup_timeout = max(120, CELL_TIMEOUT_S)
+        option.nbval_lax = False
+        for path in notebooks(self.config):
+            for occasion in PASSES[: self.config.getoption("--passes")]:
+                nodeid = f"labs/{path.name}::{occasion} run"
+                yield LabNotebook.from_parent(self, path=path, name=nodeid, nodeid=nodeid, occasion=occasion)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.name == "test_notebooks.py":
+        return EveryNotebook.from_parent(parent, name="notebooks", nodeid="labs", path=file_path)
+    return None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "notebook" in metafunc.fixturenames:
+        found = notebooks(metafunc.config)
+        metafunc.parametrize("notebook", found, ids=[path.stem for path in found])
+
+
+@pytest.fixture
+def cells(notebook: Path) -> list[dict[str, Any]]:
+    """Give a notebook's cells as its file has them."""
+    return list(json.loads(notebook.read_text(encoding="utf-8"))["cells"])
+
+
+def tags_of(cells: Iterable[dict[str, Any]]) -> set[str]:
+    return {tag for cell in cells for tag in cell["metadata"].get("tags", [])}
