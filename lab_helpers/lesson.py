@@ -43,6 +43,7 @@ class Lesson:
         lines = [
             f"notebook {self.notebook} is ready",
             f"session:  {self.session}  (label {self.label})",
+            f"terminal: export LAB_SESSION={self.session} LAB_LABEL={self.label}",
             f"target:   {settings.target()}",
             f"cgroups:  version {self.cgroup_version}",
         ]
@@ -54,6 +55,7 @@ class Lesson:
             f"<tr><td style='text-align:left'><b>{name}</b></td><td style='text-align:left'>{value}</td></tr>"
             for name, value in (
                 ("session", f"<code>{self.session}</code>: everything made here carries <code>{self.label}</code>"),
+                ("in a terminal", f"<code>export LAB_SESSION={self.session} LAB_LABEL={self.label}</code> first"),
                 ("target", settings.target()),
                 ("cgroups", f"version {self.cgroup_version}"),
                 *(
@@ -122,8 +124,15 @@ class Goodbye:
         counts: dict[str, int] = {}
         for item in self.report.found:
             counts[item.kind] = counts.get(item.kind, 0) + 1
-        removed = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "nothing to remove"
-        return f"removed: {removed}\nleft with this session's label: {self.left}"
+        removed = ", ".join(_plural(count, kind) for kind, count in sorted(counts.items()))
+        return f"removed: {removed or 'there was nothing to remove'}\nleft with this session's label: {self.left}"
+
+
+def _plural(count: int, kind: str) -> str:
+    if count == 1:
+        return f"1 {kind}"
+    irregular = {"directory": "directories", "process": "processes"}
+    return f"{count} {irregular.get(kind, kind + 's')}"
 
 
 def stop() -> Goodbye:

@@ -84,18 +84,29 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = []
-        for finding in self.findings:
-            fix = f"<br><code>{html.escape(finding.fix)}</code>" if finding.fix else ""
-            rows.append(
-                f'<tr><td style="color:{COLOURS[finding.state]};white-space:nowrap"><b>{SYMBOLS[finding.state]} '
-                f"{finding.state}</b></td><td style='text-align:left'><b>{html.escape(finding.name)}</b></td>"
-                f"<td style='text-align:left'>{html.escape(finding.observed)}{fix}</td>"
-                f"<td style='text-align:left'>{html.escape(finding.why)}</td>"
-                f"<td style='text-align:left'>{html.escape(finding.notebooks)}</td></tr>"
-            )
-        head = "<tr><th></th><th>what</th><th>here</th><th>why it matters</th><th>notebooks</th></tr>"
-        return f'<table role="status">{head}{"".join(rows)}</table>'
+        worries = [finding for finding in self.findings if finding.state != "ok"]
+        fine = [finding for finding in self.findings if finding.state == "ok"]
+        shown = _table(worries) if worries else "<p><b>Nothing needs attention.</b></p>"
+        folded = (
+            f"<details><summary>{len(fine)} more findings, all ok</summary>{_table(fine)}</details>" if fine else ""
+        )
+        return f'<div role="status">{shown}{folded}</div>'
+
+
+def _table(findings: Iterable[Finding]) -> str:
+    left = "style='text-align:left;vertical-align:top'"
+    rows = []
+    for finding in findings:
+        fix = f"<br>fix: <code>{html.escape(finding.fix)}</code>" if finding.fix else ""
+        rows.append(
+            f'<tr><td style="color:{COLOURS[finding.state]};white-space:nowrap;vertical-align:top">'
+            f"<b>{SYMBOLS[finding.state]} {finding.state}</b></td><td {left}><b>{html.escape(finding.name)}</b></td>"
+            f"<td {left}>{html.escape(finding.observed)}{fix}</td><td {left}>{html.escape(finding.why)}</td>"
+            f"<td {left}>{html.escape(finding.notebooks)}</td></tr>"
+        )
+    names = ("state", "what", "here", "why it matters", "notebooks")
+    head = "".join(f"<th {left}>{name}</th>" for name in names)
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def check(probes: Iterable[Probe]) -> Report:
@@ -222,8 +233,8 @@ def disk(free_bytes: int | None = None) -> Finding:
         "disk",
         state,
         f"{format_bytes(free)} free at {place}",
-        f"images, scratch disks and logs want {format_bytes(NEEDED_DISK_BYTES)}",
-        fix="" if state == "ok" else "docker image prune, or LAB_HOME=/another/disk ./lab up",
+        f"images, scratch disks and logs want {format_bytes(NEEDED_DISK_BYTES)}; LAB_HOME may name another disk",
+        fix="" if state == "ok" else "docker system df",
     )
 
 

@@ -143,7 +143,8 @@ class Attempt:
         return f"{self.exercise.id} {self.exercise.title}: {self.exercise.task}"
 
     def _repr_html_(self) -> str:
-        calls = "Answer in the cell below, then `.check()`; `.hint()` helps, `.solution()` shows one way."
+        where = f"Answer in the `%%exercise {self.exercise.id}` cell, then `.check()`;"
+        calls = f"{where} `.hint()` helps, `.solution()` shows one way."
         body = display.paragraph(self.exercise.task) + display.paragraph(calls, muted=True)
         return display.card("not started", f"{self.exercise.id} · {self.exercise.title}", body)
 

@@ -69,7 +69,7 @@ class Guess:
                 lines = ("Not answered yet: put a letter in place of the dots and run the cell again.",)
                 return Said("not started", title, lines)
             self._chosen = self.prediction.answer
-            return Said("prediction", title, ("Recorded. Run the next cell to see what happens.",))
+            return Said("prediction", title, ("LAB_SOLVE=1: the reference answer stands in for yours.",))
         choice = str(letter).strip().lower()
         if choice not in self.prediction.options:
             raise UnknownOptionError(

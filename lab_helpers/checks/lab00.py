@@ -9,26 +9,26 @@ from lab_helpers.checks.outcome import NotYet
 
 
 def judge_hostname(hostname: str, name: str) -> str:
-    """Say that the container is called `box` inside.
+    """Say that the container is called `lighthouse` inside.
 
     Raises:
         NotYet: it has another host name.
     """
-    if hostname == "box":
-        return "inside it is called box"
+    if hostname == "lighthouse":
+        return "inside it is called lighthouse"
     slip = "the container's name is the engine's; the host name is another option"
     if len(hostname) == 12:
         slip = "without `--hostname`, Docker takes the first twelve digits of the container's id"
     raise NotYet(
         observed=f"{name} is called {hostname} inside",
-        expected="inside it is called box",
+        expected="inside it is called lighthouse",
         likely_slip=slip,
         hint="The host name is an option of `docker run`.",
     )
 
 
 def first_has_its_hostname() -> str:
-    """The container `first` runs, and inside its host name is `box`."""
+    """The container `first` runs, and inside its host name is `lighthouse`."""
     found = live.running_container("first")
     return judge_hostname(str(found.inspect()["Config"]["Hostname"]), found.name)
 
@@ -56,19 +56,19 @@ def _run_first(options: str) -> str:
 
 FIRST = Exercise(
     id="st-01",
-    title="A container with a name of its own",
+    title="A container with a host name of its own",
     task=(
         "Start a container `lab-$LAB_SESSION-first` from `lab/busybox:1` with your label, whose host name inside "
-        "is `box`."
+        "is `lighthouse`."
     ),
     checks=(first_has_its_hostname, first_is_ours),
     hints=(
         "`docker run --detach`, a label, a name, an image and a command that lasts.",
         "One option of `docker run` sets the host name.",
-        '`--hostname box`, beside `--label "$LAB_LABEL"` and `--name lab-$LAB_SESSION-first`.',
+        '`--hostname lighthouse`, beside `--label "$LAB_LABEL"` and `--name lab-$LAB_SESSION-first`.',
     ),
     solution=Solution(
-        _run_first('--label "$LAB_LABEL" --hostname box'),
+        _run_first('--label "$LAB_LABEL" --hostname lighthouse'),
         why=(
             "A container has a UTS namespace of its own, and the host name belongs to that: the machine keeps its "
             "own. The label changes nothing in the kernel; it is how the lab finds what is yours."
@@ -77,7 +77,7 @@ FIRST = Exercise(
     reset=lambda: live.remove_container("first"),
     wrong_answers=(
         WrongAnswer(_run_first('--label "$LAB_LABEL"'), says="first twelve digits"),
-        WrongAnswer(_run_first("--hostname box"), says="`--label` is missing"),
+        WrongAnswer(_run_first("--hostname lighthouse"), says="`--label` is missing"),
     ),
     language="bash",
 )
@@ -96,8 +96,8 @@ WHERE = Prediction(
         "has an ordinary number, and `/proc/NUMBER` tells everything about it."
     ),
     tempting={
-        "a": "A virtual machine has a kernel of its own. A container is a process with three restrictions.",
-        "c": "The engine asks the kernel, as you just did.",
+        "a": "A virtual machine has a kernel of its own. A container shares the machine's, like every other process.",
+        "c": "The engine knows the number because it started the process; anybody may look into `/proc`.",
     },
 )
 

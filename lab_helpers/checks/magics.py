@@ -26,8 +26,10 @@ def exercise_cell(line: str, cell: str) -> object:
     """
     asked = registry.current().exercise(line.strip())
     if settings.solve():
-        display.say(f"{asked.id}: solved by the reference solution")
         solution = asked.solution
+        display.say(f"{asked.id}: LAB_SOLVE=1, the reference solution runs")
+        for code_line in solution.code.strip().splitlines():
+            display.say(f"    {code_line}")
         language = bodies.language_of(solution.code, solution.language or asked.language)
         return bodies.run_body(solution.code, language)
     if bodies.untouched(cell):

@@ -122,7 +122,7 @@ class Outcome:
     def advice(self) -> str:
         """Say in one line what to do now."""
         if self.state is State.CORRECT:
-            return "All criteria are met. Go on."
+            return "All criteria are met."
         if self.state is State.COULD_NOT_LOOK:
             return "This says nothing about your answer: do what the line above names, then check again."
         if self.state is State.NOT_STARTED:

@@ -41,7 +41,7 @@ def controllers() -> Finding:
         "controllers",
         "warning" if missing else "ok",
         f"missing: {', '.join(missing)}" if missing else ", ".join(expected),
-        "each is one of the eight subsystems of the talk",
+        "they carry the eight subsystems of the talk",
         notebooks="01",
         fix="" if not missing else "cat /proc/cgroups; boot without cgroup_disable=, or use the Vagrant VM: vagrant up",
     )

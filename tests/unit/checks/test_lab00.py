@@ -15,7 +15,7 @@ def test_declarations_are_complete() -> None:
 
 
 def test_the_right_host_name() -> None:
-    assert "box" in lab00.judge_hostname("box", "lab-abc123-first")
+    assert "lighthouse" in lab00.judge_hostname("lighthouse", "lab-abc123-first")
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,9 @@ def test_solving_runs_the_reference_solution_instead(
 
     assert world.file.read_text() == "64"
     out = capsys.readouterr().out
-    assert out.splitlines()[0] == "toy-01: solved by the reference solution"
-    assert out.endswith("toy-02: solved by the reference solution\nfrom-the-solution\n")
+    assert out.splitlines()[0] == "toy-01: LAB_SOLVE=1, the reference solution runs"
+    assert "toy-02: LAB_SOLVE=1, the reference solution runs\n    " in out
+    assert out.endswith("\nfrom-the-solution\n")
 
 
 def test_a_wrong_id_in_the_magic(ipython: Any, labs: Registry) -> None:
