@@ -109,6 +109,6 @@ def test_a_kind_that_cannot_be_looked_at_any_more_is_said_and_not_raised() -> No
             raise OSError("the engine is gone")
         return found
 
-    report = sweep([Kind("container", 20, find, lambda item: None)], "ab12cd")
+    report = sweep([Kind("container", 20, find, lambda _item: None)], "ab12cd")
     assert report.skipped == {"container": "the engine is gone"}
     assert not report.clean
