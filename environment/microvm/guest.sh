@@ -52,6 +52,9 @@ mkdir -p /dev/pts /dev/shm /dev/mqueue
 mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
 mount -t mqueue mqueue /dev/mqueue
 mount -t tmpfs tmpfs /dev/shm
+# The host's /run and /tmp disappear below; what the request names in there is shown again from this second view.
+mkdir -p /mnt/host
+mount --bind / /mnt/host
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs tmpfs /tmp
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
@@ -63,6 +66,12 @@ mount -t 9p -o trans=virtio,version=9p2000.L,cache=mmap,msize=512000 share "$SHA
 # shellcheck source=/dev/null
 source "$SHARE/.microvm-request"
 export SHARE
+for folder in "$PROJECT" "$LAB_HOME" "$KERNEL"; do
+  if [[ ! -d "$folder" && -d "/mnt/host$folder" ]]; then
+    mkdir -p "$folder"
+    mount --bind "/mnt/host$folder" "$folder"
+  fi
+done
 say "kernel $(uname -r), root over 9p"
 
 step="disk"

@@ -233,8 +233,8 @@ def disk(free_bytes: int | None = None) -> Finding:
         "disk",
         state,
         f"{format_bytes(free)} free at {place}",
-        f"images, scratch disks and logs want {format_bytes(NEEDED_DISK_BYTES)}; LAB_HOME may name another disk",
-        fix="" if state == "ok" else "docker system df",
+        f"images, scratch disks and logs want {format_bytes(NEEDED_DISK_BYTES)}; LAB_HOME names the disk",
+        fix="" if state == "ok" else "LAB_HOME=/a/larger/disk ./lab up",
     )
 
 

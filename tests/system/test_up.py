@@ -259,7 +259,7 @@ def test_a_machine_that_is_not_ready_is_said_and_nothing_stays(nothing_up: Place
         refused = nothing_up.lab("up", "--detach", "--no-browser", "--port", str(free_port()))
         assert refused.returncode == 1
         assert refused.stderr.startswith("machine-not-ready: disk: ")
-        assert "\nnext: docker image prune" in refused.stderr
+        assert "\nnext: LAB_HOME=" in refused.stderr
         assert nothing_up.servers() == []
     finally:
         nothing_up.inside("umount", str(nothing_up.home))
