@@ -20,7 +20,7 @@ from lab_helpers.base import session as sessions
 from lab_helpers.base.waiting import WaitTimeoutError, wait_until
 
 TESTS = Path(__file__).parent
-SWEPT_WITHIN_S = 10.0
+SWEPT_WITHIN_S = float(os.environ.get("LAB_TEST_SWEPT_WITHIN") or 10)
 _ID = "([a-z0-9]{6})"
 _CGROUP = re.compile(rf"^lab-{_ID}(?:-.*)?$")
 _NETNS = re.compile(rf"^lab-?{_ID}(?:-.*)?$")

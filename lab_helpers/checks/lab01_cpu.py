@@ -74,8 +74,8 @@ WEIGHTS = Exercise(
     id="cg-03",
     title="Gold before iron",
     task=(
-        "Make two cgroups, `gold` and `iron`: when both want the CPU, gold gets four times as much; when only one "
-        "does, it may have all."
+        "Make two cgroups below your session's ($CG; v1: $CG_CPU), `gold` and `iron`: when both want the CPU, gold "
+        "gets four times as much; when only one does, it may have all."
     ),
     checks=(weights_are_four_to_one, nothing_is_capped),
     hints=(

@@ -23,7 +23,7 @@ class Ownership:
 
     Attributes:
         folder: Making groups below it.
-        procs: Moving processes in.
+        procs: Moving processes between those groups.
         limit: Changing its memory limit.
         limit_writable: Others than the owner may write the limit.
     """
@@ -35,7 +35,7 @@ class Ownership:
 
 
 def judge_delegation(owners: Ownership, uid: int) -> str:
-    """Say that a user may make groups and move processes in.
+    """Say that a user may make groups and move processes between them.
 
     Raises:
         NotStarted: everything is root's.
@@ -114,13 +114,13 @@ def _owner(path: Path) -> int:
 
 
 def team_is_delegated() -> str:
-    """User `nobody` may make groups below `team` and move processes in."""
+    """User `nobody` owns the folder `team` and its cgroup.procs: it may make groups and move processes there."""
     owners, uid, _ = _team()
     return judge_delegation(owners, uid)
 
 
 def team_keeps_its_limit() -> str:
-    """Its memory limit is 128 MiB, and `nobody` cannot raise it."""
+    """Its memory limit is 128 MiB, and `nobody` neither owns that file nor may write it."""
     owners, uid, limit = _team()
     return judge_kept(owners, uid, limit)
 
@@ -129,15 +129,15 @@ DELEGATE = Exercise(
     id="cg-10",
     title="Give it away, keep the limit",
     task=(
-        "Make a cgroup `team` with 128 MiB of memory and delegate it to the user `nobody`, who must not be able to "
-        "raise the limit."
+        "Make a cgroup `team` below your session's ($CG; v1: $CG_MEMORY) with 128 MiB of memory and give the user "
+        "`nobody` its folder and its cgroup.procs, but not the file with the limit."
     ),
     checks=(team_is_delegated, team_keeps_its_limit),
     hints=(
         "A group is a folder, so whom it belongs to is a matter of `chown`.",
         (
-            "The one it is delegated to needs the folder and cgroup.procs (and on v2 cgroup.subtree_control); "
-            "nothing else."
+            "The one it is delegated to needs the folder and cgroup.procs; nothing else is checked. (On v2 one gives "
+            "cgroup.subtree_control, too: only then can limits be set further down.)"
         ),
         (
             "`chown nobody $CG/team $CG/team/cgroup.procs $CG/team/cgroup.subtree_control` (v1: $CG_MEMORY/team "
@@ -154,7 +154,8 @@ DELEGATE = Exercise(
         "chown nobody $CG_MEMORY/team $CG_MEMORY/team/cgroup.procs",
         why=(
             "The files with limits say what the parent grants, so they stay the parent's. With the folder nobody "
-            "can make groups below, and with cgroup.procs move processes between them. Whatever nobody sets below, "
+            "can make groups below, and with cgroup.procs move processes between them; to bring one in from outside it "
+            "would need the cgroup.procs above as well, which stays root's. Whatever nobody sets below, "
             "128 MiB is the most for all together. systemd does this for each user (Delegate=yes), and rootless "
             "Docker and Podman live on it."
         ),

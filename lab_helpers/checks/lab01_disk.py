@@ -17,15 +17,19 @@ SIZE = 64 * units.MIB
 INSIDE = "/dev/disk"
 
 _made: list[ScratchDisk] = []
+_before: dict[str, str | None] = {}
+"""What DISK and DISK_NUMBER were: the notebook's own disk, which a reset points them to again."""
 
 
 def attach() -> ScratchDisk:
-    """Return a scratch disk of this process and say where it is: LAB_DISK, and LAB_DISK_NUMBER (major:minor)."""
+    """Return a scratch disk of this process and say where it is: DISK, and DISK_NUMBER (major:minor)."""
     if _made and not devices_of(_made[0].file):  # a sweep took it
         _made.clear()
+        _before.clear()
     if not _made:
+        _before.update({name: os.environ.get(name) for name in ("DISK", "DISK_NUMBER")})
         _made.append(ScratchDisk("exercise", SIZE).start())
-    os.environ["LAB_DISK"], os.environ["LAB_DISK_NUMBER"] = str(_made[0].device), _made[0].number
+    os.environ["DISK"], os.environ["DISK_NUMBER"] = str(_made[0].device), _made[0].number
     return _made[0]
 
 
@@ -38,6 +42,12 @@ def detach() -> None:
     """Take the exercises' scratch disk off again; none there is a success."""
     while _made:
         _made.pop().stop()
+    for name, value in _before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    _before.clear()
 
 
 def judge_io(limits: dict[str, IoMax], number: str) -> str:
@@ -60,7 +70,7 @@ def judge_io(limits: dict[str, IoMax], number: str) -> str:
             observed=f"limited: {', '.join(limits)}",
             expected=expected,
             likely_slip="the limit is on another device: it names a device by its number, not by its path",
-            hint="`echo $LAB_DISK_NUMBER` shows the scratch disk's.",
+            hint="`echo $DISK_NUMBER` shows the scratch disk's.",
         )
     if found == IoMax(wbps=LIMIT):
         return f"{number}: {LIMIT} bytes a second may be written"
@@ -85,8 +95,8 @@ def slow_writes_slowly() -> str:
 
 def _limit_answer(v2: str, v1: str) -> str:
     return (
-        f'mkdir -p $CG/slow\necho "$LAB_DISK_NUMBER {v2}" > $CG/slow/io.max\n'
-        f'# --- on cgroup v1 ---\nmkdir -p $CG_BLKIO/slow\necho "$LAB_DISK_NUMBER {v1.split()[1]}" '
+        f'mkdir -p $CG/slow\necho "$DISK_NUMBER {v2}" > $CG/slow/io.max\n'
+        f'# --- on cgroup v1 ---\nmkdir -p $CG_BLKIO/slow\necho "$DISK_NUMBER {v1.split()[1]}" '
         f"> $CG_BLKIO/slow/blkio.throttle.{v1.split(maxsplit=1)[0]}"
     )
 
@@ -100,16 +110,17 @@ SLOW = Exercise(
     id="cg-05",
     title="A slow writer",
     task=(
-        "Make a cgroup `slow` that may write at most 2 MiB a second to the disk $LAB_DISK, and read it without a limit."
+        "Make a cgroup `slow` below your session's ($CG; v1: $CG_BLKIO) that may write at most 2 MiB a second to the "
+        "disk $DISK, whose number is $DISK_NUMBER, and read it without a limit."
     ),
     checks=(slow_writes_slowly,),
     hints=(
-        "A limit is for one device, so the line begins with the device's number, in $LAB_DISK_NUMBER.",
+        "A limit is for one device, so the line begins with the device's number, in $DISK_NUMBER.",
         (
             "v2: one file, io.max, with words such as `wbps=`. v1: a file for each word, such as "
             "blkio.throttle.write_bps_device."
         ),
-        '`echo "$LAB_DISK_NUMBER wbps=2097152" > $CG/slow/io.max`',
+        '`echo "$DISK_NUMBER wbps=2097152" > $CG/slow/io.max`',
     ),
     solution=Solution(
         _limit_answer("wbps=2097152", "write_bps_device 2097152"),
@@ -193,17 +204,17 @@ READER = Exercise(
     id="cg-09",
     title="Read, do not write",
     task=(
-        "Start a container `lab-$LAB_SESSION-reader` from `lab/busybox:1` that can read the disk $LAB_DISK as "
+        "Start a container `lab-$LAB_SESSION-reader` from `lab/busybox:1` that can read the disk $DISK as "
         "/dev/disk, but not write to it."
     ),
     checks=(reader_can_read, reader_cannot_write),
     hints=(
         "Docker refuses every device by default; one option allows one device.",
         "`--device` has three parts, separated by colons: outside, inside, access.",
-        "`--device $LAB_DISK:/dev/disk:r`",
+        "`--device $DISK:/dev/disk:r`",
     ),
     solution=Solution(
-        _run_reader("--device $LAB_DISK:/dev/disk:r"),
+        _run_reader("--device $DISK:/dev/disk:r"),
         why=(
             "The engine makes the node inside and adds the rule `b 7:N r` to the container's cgroup: to "
             "devices.list on v1, to the eBPF program on v2. The kernel asks that rule at each open, whatever the "
@@ -212,8 +223,8 @@ READER = Exercise(
     ),
     reset=_reset_reader,
     wrong_answers=(
-        WrongAnswer(_run_reader("--device $LAB_DISK:/dev/disk"), says="allows everything"),
-        WrongAnswer(_run_reader("--volume $LAB_DISK:/dev/disk"), says="a name is no permission"),
+        WrongAnswer(_run_reader("--device $DISK:/dev/disk"), says="allows everything"),
+        WrongAnswer(_run_reader("--volume $DISK:/dev/disk"), says="a name is no permission"),
     ),
     language="bash",
     prepare=prepare,

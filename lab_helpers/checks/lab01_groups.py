@@ -1,4 +1,4 @@
-"""Notebook 01, by hand: ten processes at most, and a frozen group."""
+"""Notebook 01, by hand: ten tasks at most, and a frozen group."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST = 10
 
 
 def judge_pids(limit: int | None) -> str:
-    """Say that at most ten processes are allowed.
+    """Say that at most ten tasks are allowed.
 
     Raises:
         NotYet: another number, or none.
@@ -27,7 +27,7 @@ def judge_pids(limit: int | None) -> str:
 
 
 def few_allows_ten() -> str:
-    """The cgroup `few` allows ten processes."""
+    """The cgroup `few` allows ten tasks (processes and threads)."""
     return judge_pids(live.group("few").pids.read().max)
 
 
@@ -47,7 +47,10 @@ def few_is_used() -> str:
 FEW = Exercise(
     id="cg-06",
     title="Ten at most",
-    task="Make a cgroup `few` below your session's that allows ten processes, and put a `sleep 600` into it.",
+    task=(
+        "Make a cgroup `few` below your session's ($CG; v1: $CG_PIDS) that allows ten processes and threads in all, "
+        "and put a `sleep 600` into it."
+    ),
     checks=(few_allows_ten, few_is_used),
     hints=(
         "Three acts: make the folder, write the limit, write a PID.",
@@ -125,7 +128,7 @@ def judge_freezer(states: tuple[str, ...], freezer: str) -> str:
             likely_slip="none: a process that waits for a disk stops when its wait is over",
         )
     if freezer == "FROZEN":
-        return f"frozen, with {len(states)} process inside, in state {states[0]}"
+        return f"frozen, with {len(states)} process inside (/proc shows {states[0]}: there is no letter for frozen)"
     if "T" in states:
         raise NotYet(
             observed="its process is in state T, and the group is not frozen",
@@ -157,7 +160,7 @@ def _states(pids: tuple[int, ...]) -> tuple[str, ...]:
 FREEZE = Exercise(
     id="cg-08",
     title="Freeze the guest",
-    task="Stop everything in the cgroup `guest` without a signal, so that it could go on later.",
+    task="Stop everything in the cgroup `guest` below your session's, without a signal, so that it could go on later.",
     checks=(guest_is_frozen,),
     hints=(
         "Docker is not involved here, but the file is the one that Docker uses.",
@@ -168,7 +171,7 @@ FREEZE = Exercise(
         "echo 1 > $CG/guest/cgroup.freeze\n# --- on cgroup v1 ---\necho FROZEN > $CG_FREEZER/guest/freezer.state",
         why=(
             "The kernel stops every process of the group on its way back from the kernel, and lets new ones join "
-            "the stop. No signal is sent, so no program can catch, ignore or even notice it. 0 (v1: THAWED) lets "
+            "the stop. No signal is delivered, so there is nothing to catch or to ignore. 0 (v1: THAWED) lets "
             "them go on where they were."
         ),
     ),

@@ -218,8 +218,8 @@ WHICH = Exercise(
     id="cg-02",
     title="Which of the three?",
     task=(
-        "One of the containers `red`, `green`, `blue` holds most of the memory: find it by its cgroup's own "
-        "counter and cap it at 96 MiB while it runs; leave the other two as they are."
+        "In Python: one of the containers `lab-$LAB_SESSION-red`, `-green` and `-blue` holds most of the memory: find "
+        "it by its cgroup's own counter and cap it at 96 MiB while it runs; leave the other two as they are."
     ),
     checks=(heavy_is_capped, others_are_free),
     hints=(

@@ -103,7 +103,7 @@ def patient_is_well() -> str:
 
 
 def limit_is_kept() -> str:
-    """It still has a limit: the next fork bomb must not reach the machine."""
+    """Its limit on tasks is raised, not removed (1000 at most): the next fork bomb must not reach the machine."""
     asked = int(_patient().inspect()["HostConfig"].get("PidsLimit") or 0)
     if asked == PIDS_LIMIT:
         patient_is_well()
@@ -121,8 +121,8 @@ PATIENT = Exercise(
     id="cg-11",
     title="Why does it die?",
     task=(
-        "The container `lab-$LAB_SESSION-patient` ends ten seconds after each start: find out why from the "
-        "kernel's counters, and make it stay up."
+        "The container `lab-$LAB_SESSION-patient` ends ten seconds after each start: find out why from the kernel's "
+        "counters, and make it stay up with all its twelve workers and a limit that is raised, not removed."
     ),
     checks=(patient_is_well, limit_is_kept),
     hints=(

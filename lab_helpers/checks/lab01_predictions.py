@@ -21,7 +21,7 @@ LIMIT_HIT = Prediction(
     ),
     tempting={
         "a": "malloc only reserves addresses. When the page is touched, there is no call left that could fail.",
-        "c": "That is memory.high, the brake, which comes next.",
+        "c": "Swap would have made it slow; this group has none.",
         "d": "A limit is between a group and the kernel. Nobody else pays, which is the point of it.",
     },
 )
@@ -32,13 +32,17 @@ THE_BRAKE = Prediction(
     options={"a": "it is killed", "b": "it ends normally, held up on its way", "c": "nothing: high is only advice"},
     answer="b",
     because=(
-        "Above memory.high the kernel reclaims from the group and puts its processes to sleep at each further "
-        "bit of memory, the longer the further above. `high` in memory.events counts that, and `oom_kill` "
-        "stays 0. Operators watch that count: it warns before anything dies."
+        "Above memory.high the kernel stops the group's processes at each further bit of memory, to reclaim and, "
+        "the further above, to sleep. `high` in memory.events counts how often that happened, and `oom_kill` "
+        "stays 0. Operators watch that count: it warns before anything dies. How long the waiting "
+        "was is in memory.pressure (section 11)."
     ),
     tempting={
-        "a": "Only memory.max kills.",
-        "c": "That is v1's memory.soft_limit_in_bytes, which matters only when the whole machine runs short.",
+        "a": (
+            "Passing memory.high never calls the OOM killer. Passing memory.max does, and so does a machine that "
+            "runs out of memory."
+        ),
+        "c": "Advice is v1's memory.soft_limit_in_bytes (and v2's memory.low): it counts when the machine runs short.",
     },
 )
 
@@ -66,7 +70,7 @@ THROTTLED = Prediction(
     answer="c",
     because=(
         "The loop burns its 5 ms at the beginning of each 100 ms and then waits 95 ms, in every period: "
-        "nr_throttled follows nr_periods in cpu.stat. A web server sees that as 95 ms of latency which no "
+        "nr_throttled follows nr_periods in cpu.stat. A web server sees that as up to 95 ms of latency which no "
         "profiler of the program can explain."
     ),
     tempting={
@@ -86,10 +90,14 @@ FORK_BOMB = Prediction(
     answer="b",
     because=(
         "fork returns EAGAIN in the group and nowhere else. Nobody is killed: the limit stops growth. pids.events "
-        "counts each refusal."
+        "counts each refusal. What the bomb still takes is CPU time, as it tries again and again; a quota "
+        "helps against that."
     ),
     tempting={
-        "a": "That is the fork bomb without a limit: PIDs belong to the whole machine and run out for all.",
+        "a": (
+            "Without the limit PIDs, which belong to the whole machine, run out for all; and the kernel kills "
+            "nobody for that."
+        ),
         "c": "The pids controller only ever says no. Killing is the memory controller's.",
     },
 )
@@ -113,8 +121,8 @@ WHICH_SIGNAL = Prediction(
     options={"a": "SIGSTOP", "b": "SIGTERM", "c": "none"},
     answer="c",
     because=(
-        "It writes 1 into cgroup.freeze (v1: FROZEN into freezer.state). The group stops as a whole; no process "
-        "can tell."
+        "It writes 1 into cgroup.freeze (v1: FROZEN into freezer.state). The group stops as a whole. No signal is "
+        "delivered, so there is nothing to catch or to ignore; afterwards only the clock, which went on, tells."
     ),
     tempting={
         ("a"): (

@@ -11,7 +11,7 @@ MAX = ControlFile(
     "memory.max", "memory.limit_in_bytes", "hard limit: beyond it the kernel reclaims, then kills (OOM)", "4.5"
 )
 HIGH = ControlFile(
-    "memory.high", "", "soft limit: beyond it processes are slowed down and reclaimed from, not killed", "4.5"
+    "memory.high", "", "brake: beyond it processes are slowed down and reclaimed from, not killed", "4.5"
 )
 LOW = ControlFile(
     "memory.low", "memory.soft_limit_in_bytes", "reservation: left alone as long as others have memory to give", "4.5"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -163,6 +164,36 @@ def test_io_limit_right_and_untouched() -> None:
     assert lab01_disk.judge_io({"7:0": IoMax(wbps=2 * MIB)}, "7:0")
     with pytest.raises(NotStarted):
         lab01_disk.judge_io({}, "7:0")
+
+
+class Disk:
+    """Stands in for a scratch disk: /dev/loop9."""
+
+    device, number, file = "/dev/loop9", "7:9", "disk.img"
+
+    def __init__(self, *_: object) -> None: ...
+
+    def start(self) -> Disk:
+        return self
+
+    def stop(self) -> None: ...
+
+
+@pytest.mark.parametrize("before", [None, "/dev/loop1"])
+def test_disk_is_the_exercises_until_its_reset(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab01_disk, "ScratchDisk", Disk)
+    monkeypatch.setattr(lab01_disk, "devices_of", lambda file: [file])
+    for name in ("DISK", "DISK_NUMBER"):
+        monkeypatch.setenv(name, "to be put back when the test ends")
+        if before is None:
+            monkeypatch.delenv(name)
+    if before:
+        os.environ["DISK"] = before
+    for _ in range(2):  # the check attaches again
+        lab01_disk.attach()
+    assert (os.environ["DISK"], os.environ["DISK_NUMBER"]) == ("/dev/loop9", "7:9")
+    lab01_disk.detach()
+    assert os.environ.get("DISK") == before
 
 
 def test_pids() -> None:
