@@ -260,6 +260,15 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _sweep_dead() -> None:
+    """Remove what an interrupted run left: the tests begin where nothing carries the label, and say so."""
+    from lab_helpers.cli.sweep import sweep_dead  # noqa: PLC0415 - it imports the rooms; `lint` alone needs none
+
+    report = sweep_dead()
+    if report.found:
+        Console().print(f"removed before the tests, from sessions that are dead:\n{report}", markup=False)
+
+
 def run(names: Sequence[str], *, notebooks: Sequence[str], no_skip: bool, extra: Sequence[str] = ()) -> list[Outcome]:
     """Run suites and return their outcomes; the microVM's runs beside the others.
 
@@ -274,6 +283,7 @@ def run(names: Sequence[str], *, notebooks: Sequence[str], no_skip: bool, extra:
             why="they make cgroups, namespaces and mounts, as the labs do",
             next_step=f"sudo ./lab test {' '.join(names)}",
         )
+    _sweep_dead()
     ARTEFACTS.mkdir(exist_ok=True)
     GUEST_JUNIT.unlink(missing_ok=True)
     chosen = [suite for suite in SUITES if suite.name in names]
