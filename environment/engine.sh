@@ -39,9 +39,11 @@ answer() {
     else docker version --format '{{.Server.Version}}' 2>/dev/null; fi
 }
 
-is_dockerd() { # PIDFILE
+# lives PIDFILE NAME: the process of a pid file runs, and is that program. A zombie, which nobody has buried yet, does not.
+lives() {
     local pid
-    pid=$(cat "$1" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]
+    pid=$(cat "$1" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] &&
+        ! grep --quiet '^State:[[:space:]]*Z' "/proc/$pid/status"
 }
 
 if version=$(answer); then
@@ -67,16 +69,19 @@ if [ -d /run/systemd/system ] && [ "$socket" = /var/run/docker.sock ]; then
 else
     mkdir -p "$run" "$(dirname "$log")"
     # A killed dockerd leaves its pid file; a new one refuses to start while that process id lives again as something else.
-    is_dockerd "$run/dockerd.pid" || rm -f "$run/dockerd.pid"
+    # The same goes for its containerd, for which the new one would wait 15 s in vain.
+    lives "$run/dockerd.pid" dockerd || rm -f "$run/dockerd.pid"
+    if [ -n "$data" ]; then exec_root=$run/exec; else exec_root=/var/run/docker; fi
+    lives "$exec_root/containerd/containerd.pid" containerd || rm -f "$exec_root/containerd/containerd.pid"
     started_at=$(stat --format=%s "$log" 2>/dev/null || echo 0)
     arguments=(--host "unix://$socket" --pidfile "$run/dockerd.pid")
-    if [ -n "$data" ]; then arguments+=(--data-root "$data" --exec-root "$run/exec"); fi
+    if [ -n "$data" ]; then arguments+=(--data-root "$data" --exec-root "$exec_root"); fi
     # Its own session: Ctrl-C in the terminal that started it is not for the engine. No open file of ours but its log, and
     # no label: the engine belongs to the machine and outlives the notebook that may have asked for it.
     unset LAB_LABEL LAB_SESSION
     setsid --fork dockerd "${arguments[@]}" "${options[@]}" </dev/null >>"$log" 2>&1 3>&- 4>&- 9>&-
     last_words() { tail --bytes="+$((started_at + 1))" "$log" | tail --lines=15; }
-    alive() { [ "$SECONDS" -lt 3 ] || is_dockerd "$run/dockerd.pid"; } # it needs a moment to write the file
+    alive() { [ "$SECONDS" -lt 3 ] || lives "$run/dockerd.pid" dockerd; } # it needs a moment to write the file
 fi
 
 SECONDS=0
