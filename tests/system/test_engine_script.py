@@ -48,9 +48,11 @@ def engine_of(folder: Path) -> list[psutil.Process]:
 
 
 def start(place: Path) -> subprocess.CompletedProcess[str]:
-    options = ["--bridge", "none", "--iptables=false"]  # the machine's own engine has a bridge of that name
+    # In a network namespace of its own: `--bridge none` removes docker0, which here would be another engine's.
+    options = ["--bridge", "none", "--iptables=false"]
+    where = ["--socket", place / "s", "--data", place / "data", "--run", place / "run"]
     return subprocess.run(
-        [SCRIPT, "--socket", place / "s", "--data", place / "data", "--run", place / "run", "--", *options],
+        ["unshare", "--net", SCRIPT, *where, "--", *options],
         env={**os.environ, "LAB_HOME": str(place / "home")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
