@@ -66,12 +66,11 @@ def up(*, port: int, no_browser: bool, detach: bool) -> int:
             server.stop(lab)
             raise
     console.say(f"JupyterLab is up after {format_duration(time.monotonic() - began)}", style="green")
-    _announce(lab, browser=not no_browser)
     if detach:
+        _announce(lab, browser=not no_browser)
         console.say("stop it with ./lab down")
         return 0
-    console.say("Ctrl-C stops it and removes what the notebooks made")
-    return _stay(lab, process)
+    return _stay(lab, process, browser=not no_browser)
 
 
 def check_machine() -> None:
@@ -110,12 +109,15 @@ def _open(url: str) -> None:
     commands.start([*as_user, "xdg-open", url])
 
 
-def _stay(lab: server.Server, process: subprocess.Popen[bytes]) -> int:
+def _stay(lab: server.Server, process: subprocess.Popen[bytes], *, browser: bool) -> int:
     def hang_up(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(HANGUP)
 
     signal.signal(signal.SIGHUP, hang_up)
     try:
+        # In here: who reads the address may end us at once, and the server must not outlive that.
+        _announce(lab, browser=browser)
+        console.say("Ctrl-C stops it and removes what the notebooks made")
         process.wait()
     except BaseException:
         # A second Ctrl-C while cleaning would leave half of it.
