@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -26,9 +27,11 @@ def place() -> Iterator[Path]:
     """Give a folder with a short name: the path of a socket may have 107 characters."""
     folder = Path(tempfile.mkdtemp(prefix="lab-engine-", dir="/tmp"))
     yield folder
-    for process in engine_of(folder):
-        process.terminate()
-    psutil.wait_procs(engine_of(folder), timeout=20)
+    running = engine_of(folder)
+    for process in running:
+        with contextlib.suppress(psutil.NoSuchProcess):  # dockerd ends its containerd as well, and may be quicker
+            process.terminate()
+    psutil.wait_procs(running, timeout=20)
     left = engine_of(folder)
     for mount in reversed(Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()):
         if mount.split()[1].startswith(f"{folder}/"):
