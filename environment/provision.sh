@@ -239,7 +239,7 @@ python() {
     fi
     : >"$venv/lab-incomplete"
     rm -f "$venv"/lab-stamp-* "$venv/lab-lock"
-    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --require-hashes --no-compile --requirement "$lock"
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --require-hashes --no-deps --no-compile --requirement "$lock"
     echo "$checkout" >"$site/lab.pth"
     lock_digest "$lock" >"$venv/lab-lock"
     # A learner who is not root owns the checkout, and must be able to remove what is in it.

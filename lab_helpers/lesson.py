@@ -68,9 +68,8 @@ class Lesson:
                 ),
             )
         )
-        return (
-            f"<div role='status'><b>✓ Set-up complete: notebook {self.notebook} is ready</b><table>{rows}</table></div>"
-        )
+        head = f"<b>✓ Set-up complete: notebook {self.notebook} is ready</b>"
+        return f"<div role='status' class='mathjax_ignore tex2jax_ignore'>{head}<table>{rows}</table></div>"
 
 
 def start(notebook: str) -> Lesson:

@@ -9,6 +9,8 @@ import os
 import re
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,6 @@ from lab_helpers.base import session as sessions
 from lab_helpers.base.waiting import WaitTimeoutError, wait_until
 
 TESTS = Path(__file__).parent
-SWEPT_WITHIN_S = float(os.environ.get("LAB_TEST_SWEPT_WITHIN") or 10)
 _ID = "([a-z0-9]{6})"
 _CGROUP = re.compile(rf"^lab-{_ID}(?:-.*)?$")
 _NETNS = re.compile(rf"^lab-?{_ID}(?:-.*)?$")
@@ -42,6 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--labs", type=Path, default=settings.PROJECT / "labs", help="the notebooks to run [labs/]")
     group.addoption("--passes", type=int, default=2, help="how often in a row each notebook is run [2]")
+    group.addoption(
+        "--cell-timeout", type=float, default=240, metavar="S", help="seconds for one cell [240]; emulation needs more"
+    )
+    group.addoption(
+        "--swept-within", type=float, default=10, metavar="S", help="seconds until nothing of a session is left [10]"
+    )
     group.addoption("--chaos-runs", type=int, default=5, help="how many kernels the chaos tests kill [5]")
 
 
@@ -139,6 +146,19 @@ def _tools() -> Iterator[tuple[str, str]]:
                 yield next(group for group in reversed(found.groups()) if group), f"{what} {line.strip()[:100]}"
 
 
+def _servers() -> set[int]:
+    """Processes of JupyterLab from this virtual environment: a server belongs to no session and carries no label."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it ended
+        if words[0].startswith(sys.prefix) and any("jupyter" in word and "lab" in word for word in words[1:4]):
+            found.add(int(path.name))
+    return found
+
+
 def labelled(session: str | None = None) -> set[str]:
     """Return what carries the label of a session, or of any; looked up afresh, not through ``lab_helpers.sweep``."""
     found = [*_docker(), *_files(), *_processes(), *_tools()]
@@ -162,15 +182,32 @@ def leftovers() -> Callable[[str | None], set[str]]:
 
 
 @pytest.fixture(scope="session")
+def wait_for_nothing(pytestconfig: pytest.Config) -> Callable[[str], float]:
+    """Give a wait until nothing of a session is left, which returns how many seconds that took."""
+
+    def wait(identity: str) -> float:
+        began = time.monotonic()
+        wait_until(
+            lambda: not labelled(identity),
+            what=f"nothing of session {identity} to be left",
+            timeout_s=pytestconfig.getoption("--swept-within"),
+            state=lambda: sorted(labelled(identity)),
+        )
+        return time.monotonic() - began
+
+    return wait
+
+
+@pytest.fixture(scope="session")
 def ours() -> Callable[[], set[str]]:
     """Give the same without the sessions of other processes that live: what a test may be asked about."""
     return lambda: _ours(labelled())
 
 
-def _assert_soon_nothing(find: Callable[[], set[str]], what: str) -> None:
+def _assert_soon_nothing(find: Callable[[], set[str]], what: str, within_s: float) -> None:
     """Fail unless nothing is found within seconds: the watchdog of a process that has just died may be at work."""
     try:
-        wait_until(lambda: not find(), what=what, timeout_s=SWEPT_WITHIN_S)
+        wait_until(lambda: not find(), what=what, timeout_s=within_s)
     except WaitTimeoutError:
         left = sorted(find())
         assert not left, f"{what}: {left}"
@@ -182,8 +219,11 @@ def nothing_of_ours(pytestconfig: pytest.Config) -> Iterator[None]:
     before = _ours(labelled())
     if before and pytestconfig.getoption("--no-skip"):
         pytest.fail(f"before any test these carry the kit's label: {sorted(before)}; run `./lab sweep`", pytrace=False)
+    servers = _servers()
     yield
-    _assert_soon_nothing(lambda: _ours(labelled()) - before, "after the tests these carry the kit's label")
+    within_s = pytestconfig.getoption("--swept-within")
+    _assert_soon_nothing(lambda: _ours(labelled()) - before, "after the tests these carry the kit's label", within_s)
+    assert not _servers() - servers, "JupyterLab servers that the tests started still run"
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +238,7 @@ def nothing_left_by_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
     def new() -> set[str]:
         return _ours({f"{identity}: {what}" for identity, what in {*_files(), *_docker()} - before})
 
-    _assert_soon_nothing(new, "left behind")
+    _assert_soon_nothing(new, "left behind", request.config.getoption("--swept-within"))
 
 
 # --- a session and an engine ------------------------------------------------------------------------------------------

@@ -139,15 +139,6 @@ if [[ "$DOCKER" == 1 ]]; then
   say "dockerd answers"
 fi
 
-# jsonschema imports this package for one format that no notebook uses, and it compiles a grammar when imported: 1 s on a host,
-# 20 s under emulation, in each process that imports nbformat. jsonschema does without where the import fails.
-for package in "$PROJECT"/.venv/lib/python3*/site-packages/rfc3987_syntax; do
-  if [[ -d "$package" ]]; then
-    mkdir -p /run/empty
-    mount --bind /run/empty "$package"
-  fi
-done
-
 # --- the command ------------------------------------------------------------------------------------------------------
 step="command"
 cd "$PROJECT"

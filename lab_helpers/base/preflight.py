@@ -90,7 +90,7 @@ class Report:
         folded = (
             f"<details><summary>{len(fine)} more findings, all ok</summary>{_table(fine)}</details>" if fine else ""
         )
-        return f'<div role="status">{shown}{folded}</div>'
+        return f'<div role="status" class="mathjax_ignore tex2jax_ignore">{shown}{folded}</div>'
 
 
 def _table(findings: Iterable[Finding]) -> str:

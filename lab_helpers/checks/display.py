@@ -62,6 +62,11 @@ def badge(state: str) -> str:
     )
 
 
+_TAG = re.compile("<[^>]+>")
+_SHORT = 16
+"""Letters that a table's column may have to be kept on one line."""
+
+
 def paragraph(text: str, *, muted: bool = False) -> str:
     """Return a paragraph; muted ones step back."""
     colour = f"color:{_MUTED};" if muted else ""
@@ -78,9 +83,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return an HTML table; the cells of ``rows`` are HTML already, those of ``head`` are text."""
     cell = f"text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:1px solid {_LINE}"
     top = "".join(f'<th style="{cell};color:{_MUTED};font-weight:500">{escape(name)}</th>' for name in head)
-    narrow = ";width:1%"  # the first column is as wide as its widest cell, whatever JupyterLab's own style says
+    rows = list(rows)
+    # A column of short words is as wide as its widest cell, whatever JupyterLab says; the others share the rest.
+    words = [[len(_TAG.sub("", value)) for value in column] for column in zip(*rows, strict=True)]
+    styles = [f"{cell};width:1%;white-space:nowrap" if max(column) <= _SHORT else cell for column in words]
     body = "".join(
-        "<tr>" + "".join(f'<td style="{cell}{narrow * (n == 0)}">{value}</td>' for n, value in enumerate(row)) + "</tr>"
+        "<tr>"
+        + "".join(f'<td style="{style}">{value}</td>' for style, value in zip(styles, row, strict=True))
+        + "</tr>"
         for row in rows
     )
     return (
@@ -90,10 +100,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def card(state: str, title: str, body: str) -> str:
-    """Return a panel that screen readers announce (role="status"), headed by the state's badge and a title."""
+    """Return a panel that screen readers announce (role="status"), headed by the state's badge and a title.
+
+    The classes keep JupyterLab's and nbconvert's MathJax away: ``$CG ... $CG_CPU`` is no formula.
+    """
     colour = _COLOURS.get(state, _MUTED)
     return (
-        f'<div role="status" style="border-left:4px solid {colour};padding:4px 12px;margin:4px 0;max-width:860px;'
+        '<div role="status" class="mathjax_ignore tex2jax_ignore" '
+        f'style="border-left:4px solid {colour};padding:4px 12px;margin:4px 0;max-width:860px;'
         f'color:var(--jp-ui-font-color1, #222);font-family:var(--jp-ui-font-family, sans-serif);font-size:14px">'
         f'<div style="margin:2px 0 4px">{badge(state)} &nbsp;<strong>{escape(title)}</strong></div>{body}</div>'
     )

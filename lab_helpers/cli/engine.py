@@ -7,6 +7,7 @@ it needs no network.
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,14 +92,14 @@ class Engine:
         config.write_text(_CONTAINERD.format(data=self.data, run=self.run), encoding="utf-8")
         (self.run / "daemon.json").write_text("{}\n", encoding="utf-8")
         try:
-            self._spawn(["containerd", "--config", str(config), "--log-level", "warn"], "containerd.log")
+            containerd = self._spawn(["containerd", "--config", str(config), "--log-level", "warn"], "containerd.log")
             waiting.wait_until(
                 (self.run / "containerd.sock").exists,
                 what="containerd's socket",
                 timeout_s=UP_TIMEOUT_S,
                 state=self._words,
             )
-            self._spawn(
+            dockerd = self._spawn(
                 [
                     "dockerd",
                     f"--host=unix://{self.socket}",
@@ -113,7 +114,10 @@ class Engine:
                 "dockerd.log",
             )
             waiting.wait_until(
-                self.answers, what="the engine's API to answer", timeout_s=UP_TIMEOUT_S, state=self._words
+                lambda: self._answers(containerd, dockerd),
+                what="the engine's API to answer",
+                timeout_s=UP_TIMEOUT_S,
+                state=self._words,
             )
         except LabError as error:
             words = self._words()
@@ -125,20 +129,19 @@ class Engine:
                 next_step="run `./lab doctor`, do what it prints, and try again",
             ) from error
 
-    def _spawn(self, argv: list[str], log: str) -> None:
+    def _spawn(self, argv: list[str], log: str) -> subprocess.Popen[bytes]:
         # Without the label of a session that may have asked for it: an engine is nobody's thing to sweep.
         unlabelled = ["env", "-u", settings.LABEL_VARIABLE, "-u", "LAB_SESSION"]
-        commands.start([*unlabelled, *self.command(argv)], log=self.run / log, cwd=Path("/"))
+        return commands.start([*unlabelled, *self.command(argv)], log=self.run / log, cwd=Path("/"))
 
-    def answers(self) -> bool:
+    def _answers(self, *daemons: subprocess.Popen[bytes]) -> bool:
         """Tell whether the API answers.
 
-        Raises:
-            EngineError: dockerd has ended.
+        Not by the daemons' names: what was started is ``env`` first, then ``nsenter``, and the daemon in its own time.
         """
-        if not self.running:
+        if any(daemon.returncode is not None for daemon in daemons):
             raise EngineError(
-                "dockerd ended at once",
+                "one of its daemons ended at once",
                 reference="engine-ended",
                 why=self._words(),
                 next_step="run `./lab doctor` and do what it prints",

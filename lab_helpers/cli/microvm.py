@@ -67,9 +67,9 @@ class Result:
 class Machine:
     """What QEMU needs to know of a processor architecture.
 
-    ``cpu`` is the model that is emulated. Newer is slower: vector registers, a fifth level of page tables, a guard at each
-    copy between kernel and program are all done in software, and with ``max`` a guest takes a quarter longer. Nehalem is
-    the oldest that still has all of x86-64-v2, which the packages of Python ask for.
+    ``cpu`` is the model that is emulated. Newer is slower: vector registers, a fifth level of page tables, a guard at
+    each copy between kernel and program are all done in software, and with ``max`` a guest takes a quarter longer.
+    Nehalem is the oldest that still has all of x86-64-v2, which the packages of Python ask for.
     """
 
     qemu: str
@@ -81,7 +81,9 @@ class Machine:
 
 MACHINES = {
     "x86_64": Machine("qemu-system-x86_64", (), "Nehalem", "ttyS0", "qemu-system-x86"),
-    "aarch64": Machine("qemu-system-aarch64", ("-machine", "virt"), "max,pauth-impdef=on", "ttyAMA0", "qemu-system-arm"),
+    "aarch64": Machine(
+        "qemu-system-aarch64", ("-machine", "virt"), "max,pauth-impdef=on", "ttyAMA0", "qemu-system-arm"
+    ),
 }
 
 

@@ -32,6 +32,18 @@ RUN_ALL = """async () => {
       .filter(output => output.output_type === 'error').map(output => output.ename + ': ' + output.evalue)}));
 }"""
 
+# JupyterLab reads $...$ in an output as mathematics. Cells are brought into view one by one: others are not drawn.
+TYPESET = """async () => {
+  const content = window.jupyterapp.shell.currentWidget.content;
+  for (let i = 0; i < content.widgets.length; i++) {
+    await content.scrollToItem(i);
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done, 20)));
+  }
+  await new Promise(done => setTimeout(done, 1000));
+  return content.widgets.flatMap(
+    cell => [...cell.node.querySelectorAll('.jp-OutputArea mjx-container')].map(found => cell.model.id));
+}"""
+
 # Unsaved changes would stop the next page by a question; a kernel left behind would be one more session.
 CLOSE = """async () => {
   const app = window.jupyterapp; const widget = app.shell.currentWidget;
@@ -94,6 +106,7 @@ def test_all_cells_run_and_the_pictures_draw(watched: Any, lab: Any, notebook: P
             assert box["width"] > 200
             assert box["height"] > 50
             page.screenshot(path=artefacts / f"{notebook.stem}-{selector.split()[0].strip('.')}.png")
+        assert page.evaluate(TYPESET) == [], "a dollar sign in these cells' outputs was taken for mathematics"
         assert_quiet(watched, lab.base)
     finally:
         page.evaluate(CLOSE)

@@ -124,7 +124,7 @@ def run_cell(client: BlockingKernelClient, source: str) -> None:
     assert content["status"] == "ok", f"{content.get('ename')}: {content.get('evalue')}\nin:\n{source}"
 
 
-def test_nothing_is_left_of_a_killed_kernel(  # noqa: PLR0917 - pytest gives them by name
+def test_nothing_is_left_of_a_killed_kernel(
     kill: Kill,
     identity: str,
     kernel: tuple[KernelManager, BlockingKernelClient],

@@ -325,7 +325,7 @@ def test_a_sweep_while_a_notebook_runs_refuses_without_a_terminal(
 
 
 @pytest.mark.parametrize(("answer", "removed"), [("n", False), ("y", True)])
-def test_a_sweep_while_a_notebook_runs_asks_at_a_terminal(  # noqa: PLR0917 - pytest gives them by name
+def test_a_sweep_while_a_notebook_runs_asks_at_a_terminal(
     answer: str, removed: bool, alone: None, engine: Any, start_session: Any, leftovers: Leftovers
 ) -> None:
     running = start_session()

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,8 @@ from lab_helpers.base import session as sessions
 from lab_helpers.base import settings
 from lab_helpers.base.waiting import wait_until
 
-SWEPT_WITHIN_S = 10.0
 Leftovers = Callable[[str | None], set[str]]
-
-
-def wait_for_nothing(leftovers: Leftovers, session: str) -> float:
-    began = time.monotonic()
-    wait_until(
-        lambda: not leftovers(session),
-        what=f"nothing of session {session} to be left",
-        timeout_s=SWEPT_WITHIN_S,
-        state=lambda: sorted(leftovers(session)),
-    )
-    return time.monotonic() - began
+Wait = Callable[[str], float]
 
 
 def watchdog_of(pid: int) -> psutil.Process:
@@ -55,7 +43,7 @@ def runs(pid: int) -> bool:
 
 @pytest.mark.parametrize("how", ["killed", "terminated", "ended"])
 def test_nothing_is_left_however_the_process_ends(
-    how: str, engine: Any, start_session: Any, leftovers: Leftovers, record_property: Any
+    how: str, engine: Any, start_session: Any, leftovers: Leftovers, wait_for_nothing: Wait, record_property: Any
 ) -> None:
     running = start_session()
     assert kinds(leftovers(running.id)) == KINDS
@@ -64,24 +52,28 @@ def test_nothing_is_left_however_the_process_ends(
     else:
         running.process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGTERM)
     running.process.wait(10)
-    record_property("seconds", round(wait_for_nothing(leftovers, running.id), 2))
+    record_property("seconds", round(wait_for_nothing(running.id), 2))
     assert not runs(int(running.words[0]))
 
 
-def test_two_sessions_do_not_touch_each_other(engine: Any, start_session: Any, leftovers: Leftovers) -> None:
+def test_two_sessions_do_not_touch_each_other(
+    engine: Any, start_session: Any, leftovers: Leftovers, wait_for_nothing: Wait
+) -> None:
     first, second = start_session(), start_session()
     assert first.id != second.id
     before = leftovers(second.id)
     first.process.kill()
     first.process.wait()
-    wait_for_nothing(leftovers, first.id)
+    wait_for_nothing(first.id)
     assert leftovers(second.id) == before
     second.process.kill()
     second.process.wait()
-    wait_for_nothing(leftovers, second.id)
+    wait_for_nothing(second.id)
 
 
-def test_import_sweeps_what_a_killed_watchdog_left(engine: Any, start_session: Any, leftovers: Leftovers) -> None:
+def test_import_sweeps_what_a_killed_watchdog_left(
+    engine: Any, start_session: Any, leftovers: Leftovers, wait_for_nothing: Wait
+) -> None:
     running = start_session()
     watchdog_of(running.process.pid).kill()
     running.process.kill()
@@ -89,10 +81,12 @@ def test_import_sweeps_what_a_killed_watchdog_left(engine: Any, start_session: A
     assert kinds(leftovers(running.id)) == KINDS, "without its watchdog it should still be here"
     environment = {**os.environ, "PYTHONPATH": str(settings.PROJECT)}
     subprocess.run([sys.executable, "-c", "import lab_helpers"], check=True, env=environment, cwd="/")
-    wait_for_nothing(leftovers, running.id)
+    wait_for_nothing(running.id)
 
 
-def test_the_watchdog_is_not_swept_and_ends_with_its_work(start_session: Any, leftovers: Leftovers) -> None:
+def test_the_watchdog_is_not_swept_and_ends_with_its_work(
+    start_session: Any, leftovers: Leftovers, wait_for_nothing: Wait
+) -> None:
     running = start_session(
         "from lab_helpers.base import session\nprint('ready', session.current().id, flush=True)\ninput()"
     )
@@ -101,8 +95,8 @@ def test_the_watchdog_is_not_swept_and_ends_with_its_work(start_session: Any, le
     assert f"process {watchdog.pid}" not in str(leftovers(running.id))
     running.process.kill()
     running.process.wait()
-    wait_for_nothing(leftovers, running.id)
-    wait_until(lambda: not watchdog.is_running(), what="the watchdog to end", timeout_s=SWEPT_WITHIN_S)
+    wait_for_nothing(running.id)
+    wait_until(lambda: not watchdog.is_running(), what="the watchdog to end", timeout_s=10)
 
 
 def test_a_second_process_joins_a_session_that_lives(session: sessions.Session) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from lab_helpers.base import settings
+from lab_helpers.base.session import sessions_directory
 from lab_helpers.kernel.cgroups import files
 from lab_helpers.kernel.cgroups.errors import CgroupsNotMountedError, ControllerMissingError, KernelFileError
 from lab_helpers.kernel.mounts import Mount, read_mounts
@@ -88,7 +88,7 @@ class Hierarchies:
         Args:
             session: Id of the session whose own mounts stay; "" leaves all of them out.
         """
-        mounts = settings.RUN_DIRECTORY / "sessions"
+        mounts = sessions_directory()
 
         def kept(tree: Hierarchy) -> bool:
             above = tree.mount_point.parents

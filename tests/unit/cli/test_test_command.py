@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from pathlib import Path
 
 import pytest
@@ -82,4 +81,17 @@ def test_a_suite_inherits_neither_a_session_nor_a_proxy(monkeypatch: pytest.Monk
 
 def test_the_microvm_needs_no_namespace() -> None:
     assert [suite.name for suite in command.SUITES if not suite.offline] == ["microvm"]
-    assert re.fullmatch(r".*/\.artefacts/microvm/junit\.xml", str(command.GUEST_JUNIT))
+
+
+def test_what_ran_in_the_microvm_is_counted_by_tour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command, "INSIDE", tmp_path)
+    for tour in ("labs", "exercises"):
+        (tmp_path / tour).mkdir()
+        (tmp_path / tour / "junit.xml").write_text(
+            "<testsuites><testcase/><testcase><failure/></testcase></testsuites>"
+        )
+    found = command.inside()
+    assert [(row.name, row.passed, row.failed) for row in found] == [
+        ("in the microvm: exercises", 1, 1),
+        ("in the microvm: labs", 1, 1),
+    ]
