@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A session of whoever started the tests is not ours: tests begin sessions of their own.
     for name in ("LAB_SESSION", settings.LABEL_VARIABLE):
         os.environ.pop(name, None)
+    shared = "shared_session: the file's tests share a session and leave no cgroup; emulated, a session costs seconds"
+    config.addinivalue_line("markers", shared)
     config.addinivalue_line("markers", "no_session_check: the test makes its own statement about what is left")
 
 
@@ -229,7 +232,8 @@ def nothing_of_ours(pytestconfig: pytest.Config) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def nothing_left_by_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """Hold each system test to it, so that the guilty one is named."""
-    if "system" not in request.path.relative_to(TESTS).parts[:1] or request.node.get_closest_marker("no_session_check"):
+    elsewhere = "system" not in request.path.relative_to(TESTS).parts[:1]
+    if elsewhere or any(map(request.node.get_closest_marker, ("no_session_check", "shared_session"))):
         yield
         return
     before = {*_files(), *_docker()}
@@ -244,28 +248,53 @@ def nothing_left_by_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
 # --- a session and an engine ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[sessions.Session]:
-    """Begin a real session; at the end sweep it and look that nothing of it is left."""
+@contextmanager
+def own_session() -> Iterator[sessions.Session]:
     from lab_helpers.sweep import sweep  # noqa: PLC0415 - it imports every room, which unit tests need not have
 
-    for name in ("LAB_SESSION", settings.LABEL_VARIABLE):
-        monkeypatch.setenv(name, "")  # so that monkeypatch takes back what the session sets
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(sessions, "_current", None)
-    known = list(sessions._spawned)
-    mine = sessions.current()
-    watchdogs = [process for process in sessions._spawned if process not in known]
-    try:
-        yield mine
-    finally:
-        monkeypatch.setattr(sessions, "_current", None)  # else its own folder would be spared
-        report = sweep(mine.id)
-        for watchdog in watchdogs:  # it waits for this process, which has more tests to run
-            end(watchdog)
-            sessions._spawned.remove(watchdog)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LAB_SESSION", settings.LABEL_VARIABLE):
+            patch.setenv(name, "")  # so that it takes back what the session sets
+            patch.delenv(name)
+        patch.setattr(sessions, "_current", None)
+        known = list(sessions._spawned)
+        mine = sessions.current()
+        watchdogs = [process for process in sessions._spawned if process not in known]
+        try:
+            yield mine
+        finally:
+            patch.setattr(sessions, "_current", None)  # else its own folder would be spared
+            report = sweep(mine.id)
+            for watchdog in watchdogs:  # it waits for this process, which has more tests to run
+                end(watchdog)
+                sessions._spawned.remove(watchdog)
     assert report.clean, str(report)
     assert labelled(mine.id) == set()
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest) -> Iterator[sessions.Session]:
+    """Begin a real session; at the end sweep it and look that nothing of it is left."""
+    if request.node.get_closest_marker("shared_session"):
+        yield request.getfixturevalue("shared_session")
+        _remove_cgroups()
+        return
+    with own_session() as mine:
+        yield mine
+
+
+@pytest.fixture(scope="module")
+def shared_session() -> Iterator[sessions.Session]:
+    with own_session() as mine:
+        yield mine
+
+
+def _remove_cgroups() -> None:
+    from lab_helpers.kernel import cgroups  # noqa: PLC0415 - as above
+
+    for left in cgroups.session_cgroup().children():
+        left.kill()
+        left.delete()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -115,13 +115,11 @@ def sweep(kinds: Iterable[Kind], session: str | None = None, *, dry_run: bool = 
                 except (LabError, OSError) as error:
                     failures[item] = str(error)
         if not seen:
+            survivors: dict[Item, str] = {}  # every kind was just looked at, and nothing was there
             break
-    return Report(
-        found=tuple(found),
-        survivors={} if dry_run else _survivors(ordered, session, skipped, failures) if found else {},
-        skipped=skipped,
-        dry_run=dry_run,
-    )
+    else:
+        survivors = {} if dry_run else _survivors(ordered, session, skipped, failures)
+    return Report(found=tuple(found), survivors=survivors, skipped=skipped, dry_run=dry_run)
 
 
 def _survivors(

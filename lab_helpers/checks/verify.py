@@ -7,13 +7,17 @@ still correct when run again; after a reset it is "not started".
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
+from lab_helpers.base import waiting
 from lab_helpers.base.errors import LabError
 from lab_helpers.checks import bodies
-from lab_helpers.checks.definition import Exercise, Language, Prediction, criterion, settle
+from lab_helpers.checks.definition import Exercise, Language, Prediction, criterion, look, settle
 from lab_helpers.checks.outcome import Outcome, State
 
 Run = Callable[[str, Language], object]
+
+_PATIENCE_S = 1.0
 
 
 class ExerciseFaultError(LabError):
@@ -123,7 +127,17 @@ def _fresh(exercise: Exercise, occasion: str, state: State) -> Outcome:
 
 
 def _expect(exercise: Exercise, occasion: str, state: State) -> Outcome:
-    outcome = settle(exercise)
+    seen = [settle(exercise)]
+
+    def came() -> bool:
+        if seen[-1].state is not state:
+            seen.append(look(exercise))
+        return seen[-1].state is state
+
+    # What was just done may show a moment later: a signal is delivered when its process runs next.
+    with suppress(waiting.WaitTimeoutError):
+        waiting.wait_until(came, what=f"{exercise.id} to be {state.value}", timeout_s=_PATIENCE_S, interval_s=0.05)
+    outcome = seen[-1]
     if outcome.state is not state:
         raise _fault(exercise.id, f"{occasion} it is {outcome.state.value!r}, not {state.value!r}", repr(outcome))
     return outcome

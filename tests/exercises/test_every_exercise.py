@@ -11,6 +11,7 @@ from lab_helpers.base import settings
 from lab_helpers.checks import registry, verify
 from lab_helpers.checks.outcome import State
 
+pytestmark = pytest.mark.shared_session
 REGISTRY = registry.current()
 EXERCISES = sorted(REGISTRY.exercises)
 PREDICTIONS = sorted(REGISTRY.predictions)

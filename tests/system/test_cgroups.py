@@ -16,6 +16,8 @@ from lab_helpers.kernel import cgroups, procfs
 from lab_helpers.kernel.cgroups import Cgroup
 from lab_helpers.kernel.cgroups.folders import parse_membership
 
+pytestmark = pytest.mark.shared_session
+
 
 def test_a_cgroup_is_a_folder_in_every_hierarchy(session: Session) -> None:
     demo = cgroups.create("demo")

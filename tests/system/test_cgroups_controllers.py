@@ -19,6 +19,7 @@ from lab_helpers.kernel.cgroups.device_rules import DeviceRules, parse_rule
 from lab_helpers.kernel.cgroups.devices import ProgramGate
 from lab_helpers.kernel.loop_device import ScratchDisk, ScratchDiskError, backing_files
 
+pytestmark = pytest.mark.shared_session
 BUSY = "while :; do :; done"
 
 
