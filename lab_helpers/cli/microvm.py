@@ -75,14 +75,15 @@ class Machine:
     qemu: str
     options: tuple[str, ...]
     cpu: str
+    kernel_options: tuple[str, ...]
     console: str
     package: str
 
 
 MACHINES = {
-    "x86_64": Machine("qemu-system-x86_64", (), "Nehalem", "ttyS0", "qemu-system-x86"),
+    "x86_64": Machine("qemu-system-x86_64", (), "Nehalem", ("no_timer_check",), "ttyS0", "qemu-system-x86"),
     "aarch64": Machine(
-        "qemu-system-aarch64", ("-machine", "virt"), "max,pauth-impdef=on", "ttyAMA0", "qemu-system-arm"
+        "qemu-system-aarch64", ("-machine", "virt"), "max,pauth-impdef=on", (), "ttyAMA0", "qemu-system-arm"
     ),
 }
 
@@ -140,7 +141,22 @@ def qemu_argv(
         *("-no-reboot", "-nic", "none"),
         *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / "initramfs.img")),
         *devices,
-        *("-append", f"console={hardware.console} quiet panic=1 psi=1 mitigations=off apparmor=0 audit=0 {append}"),
+        "-append",
+        " ".join(
+            [
+                *(
+                    f"console={hardware.console}",
+                    "quiet",
+                    "panic=1",
+                    "psi=1",
+                    "mitigations=off",
+                    "apparmor=0",
+                    "audit=0",
+                ),
+                *hardware.kernel_options,
+                append,
+            ]
+        ),
     ]
 
 
