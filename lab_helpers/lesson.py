@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lab_helpers.base import preflight, session, settings, sweeping
 from lab_helpers.base.errors import LabError
+from lab_helpers.base.html import PLAIN
 from lab_helpers.kernel import cgroups
 from lab_helpers.machine import doctor
 from lab_helpers.sweep import KINDS
@@ -69,7 +70,7 @@ class Lesson:
             )
         )
         head = f"<b>✓ Set-up complete: notebook {self.notebook} is ready</b>"
-        return f"<div role='status' class='mathjax_ignore tex2jax_ignore'>{head}<table>{rows}</table></div>"
+        return f"<div role='status' {PLAIN}>{head}<table>{rows}</table></div>"
 
 
 def start(notebook: str) -> Lesson:

@@ -21,6 +21,7 @@ import psutil
 
 from lab_helpers.base import settings
 from lab_helpers.base.errors import LabError
+from lab_helpers.base.html import PLAIN
 from lab_helpers.base.units import GIB, format_bytes
 
 State = Literal["ok", "warning", "blocking"]
@@ -90,7 +91,7 @@ class Report:
         folded = (
             f"<details><summary>{len(fine)} more findings, all ok</summary>{_table(fine)}</details>" if fine else ""
         )
-        return f'<div role="status" class="mathjax_ignore tex2jax_ignore">{shown}{folded}</div>'
+        return f'<div role="status" {PLAIN}>{shown}{folded}</div>'
 
 
 def _table(findings: Iterable[Finding]) -> str:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from lab_helpers.base.html import PLAIN
+
 SYMBOLS = {
     "correct": "✔",
     "not yet": "✘",
@@ -100,13 +102,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def card(state: str, title: str, body: str) -> str:
-    """Return a panel that screen readers announce (role="status"), headed by the state's badge and a title.
-
-    The classes keep JupyterLab's and nbconvert's MathJax away: ``$CG ... $CG_CPU`` is no formula.
-    """
+    """Return a panel that screen readers announce (role="status"), headed by the state's badge and a title."""
     colour = _COLOURS.get(state, _MUTED)
     return (
-        '<div role="status" class="mathjax_ignore tex2jax_ignore" '
+        f'<div role="status" {PLAIN} '
         f'style="border-left:4px solid {colour};padding:4px 12px;margin:4px 0;max-width:860px;'
         f'color:var(--jp-ui-font-color1, #222);font-family:var(--jp-ui-font-family, sans-serif);font-size:14px">'
         f'<div style="margin:2px 0 4px">{badge(state)} &nbsp;<strong>{escape(title)}</strong></div>{body}</div>'

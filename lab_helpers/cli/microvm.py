@@ -63,6 +63,9 @@ class Result:
     accelerator: str
 
 
+KERNEL_OPTIONS = "quiet panic=1 psi=1 mitigations=off apparmor=0 audit=0"
+
+
 @dataclass(frozen=True)
 class Machine:
     """What QEMU needs to know of a processor architecture.
@@ -141,22 +144,7 @@ def qemu_argv(
         *("-no-reboot", "-nic", "none"),
         *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / "initramfs.img")),
         *devices,
-        "-append",
-        " ".join(
-            [
-                *(
-                    f"console={hardware.console}",
-                    "quiet",
-                    "panic=1",
-                    "psi=1",
-                    "mitigations=off",
-                    "apparmor=0",
-                    "audit=0",
-                ),
-                *hardware.kernel_options,
-                append,
-            ]
-        ),
+        *("-append", " ".join((f"console={hardware.console}", KERNEL_OPTIONS, *hardware.kernel_options, append))),
     ]
 
 

@@ -23,7 +23,6 @@ from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from lab_helpers.base import session as sessions
-from lab_helpers.base.waiting import wait_until
 from lab_helpers.kernel import cgroups
 
 SANITIZE = Path(__file__).with_name("sanitize.cfg")
@@ -125,7 +124,7 @@ class LabNotebook(IPyNbFile):
         super().teardown()
         fixture = self.session._fixturemanager.getfixturedefs("wait_for_nothing", self)[0]
         fixture.func(self.config)(self.session_id)
-        wait_until(lambda: sessions.owner(self.session_id) is None, what=f"the owner of {self.session_id} to be gone")
+        assert sessions.owner(self.session_id) is None  # its record is in the folder that is gone
 
 
 class EveryNotebook(pytest.Collector):
